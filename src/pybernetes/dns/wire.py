@@ -114,9 +114,9 @@ class Query:
 class Answer:
     """What is sent back. `ttl`, where set, stands for every record's own. `plugin` made it (for metrics).
 
-    `options` None: those of the query, as far as they are echoed. `silent`: nothing is sent. `remembered`: a cache may keep it.
-    The lists may be a cache's or a zone's own: a plugin that changes them makes new ones. `same_until`: so long the same query has this answer (seconds of the clock; 0: who knows), and
-    is not led through the plugins of which `Plugin.repeats` says so; `again` is told of it.
+    `options` None: those of the query, as far as they are echoed. `silent`: nothing is sent. `remembered`: a cache may keep it. `same_until`: so long
+    the same query has this answer (seconds of the clock; 0: who knows), and is not led through the plugins of which `Plugin.repeats` says so; `again`
+    is told of it. The lists may be a cache's or a zone's own: a plugin that changes them makes new ones.
     """
 
     rcode: int = NOERROR
