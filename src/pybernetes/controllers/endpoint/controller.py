@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Iterable
+
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import LEADER_ELECTION_RECORD_ANNOTATION
@@ -11,8 +13,6 @@ from ..endpointslice import endpoints as util
 from ..framework import Context, Controller
 from ..indexers import BY_LABEL, index_by_label
 from .plan import desired
-
-ORPHAN_SECONDS = 1.0  # services and endpoints come over two watches: one that seems missing may just be late
 
 
 class EndpointsController(Controller):
@@ -42,11 +42,20 @@ class EndpointsController(Controller):
             self.queue.add_after(key, max(self._delay, self._costs.get(key, 0.0) * util.PAUSE))
 
     def _on_endpoints(self, old: core.Endpoints | None, new: core.Endpoints | None) -> None:
-        """Deleted ones are made again, and those without a service are deleted at the start."""
+        """Deleted ones are made again."""
         if old is not None and new is None:
             self.enqueue(old)
-        elif old is None and new is not None and self._services.get(new.metadata.name, new.metadata.namespace) is None:
-            self.queue.add_after((new.metadata.namespace, new.metadata.name), ORPHAN_SECONDS)
+
+    def background(self) -> Iterable[Awaitable[None]]:
+        """One look at the start."""
+        return (self._queue_leftovers(),)
+
+    async def _queue_leftovers(self) -> None:
+        """Those whose service went while nobody looked. Later ones without a service are somebody's own and stay."""
+        for endpoints in self._endpoints.list():
+            # The lock of an election by endpoints never had a service.
+            if LEADER_ELECTION_RECORD_ANNOTATION not in endpoints.metadata.annotations:
+                self.enqueue(endpoints)
 
     async def sync(self, key: Key) -> None:
         """Writes the endpoints of a service where they are not as they should be."""
@@ -69,7 +78,7 @@ class EndpointsController(Controller):
 
     async def _delete(self, key: Key) -> None:
         existing = self._endpoints.get(key[1], key[0])
-        if existing is None or LEADER_ELECTION_RECORD_ANNOTATION in existing.metadata.annotations:
+        if existing is None:
             return
         try:
             await self.client.delete(core.Endpoints, key[1], key[0])
@@ -86,7 +95,7 @@ class EndpointsController(Controller):
                 return
             if new:
                 text = f"Failed to create endpoint for service {namespace}/{name}: {error}"
-                self.recorder.warning(service, "FailedToCreateEndpoint", text)
+                self.recorder.warning(endpoints, "FailedToCreateEndpoint", text)
             else:
                 text = f"Failed to update endpoint {namespace}/{name}: {error}"
                 self.recorder.warning(endpoints, "FailedToUpdateEndpoint", text)
