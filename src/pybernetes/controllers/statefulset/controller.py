@@ -28,6 +28,10 @@ from ..revisions import by_number, data_of, holds, new_revision, revision_hash, 
 from . import plan
 
 
+class ClaimsMissing(Again):
+    """Claims of a pod's templates could not be created, or are about to go: the pod waits for them."""
+
+
 class StatefulSetController(Controller):
     """One queue of stateful sets; pods lead to theirs."""
 
@@ -95,7 +99,7 @@ class StatefulSetController(Controller):
         try:
             for action in actions:
                 await self._apply(ss, action)
-        except (StatusError, ConnectionError, TimeoutError) as error:
+        except (StatusError, ConnectionError, TimeoutError, ClaimsMissing) as error:
             return error
         return None
 
@@ -113,7 +117,7 @@ class StatefulSetController(Controller):
             case plan.DeletePod():
                 await self._delete(ss, pod)
 
-    def _tell(self, ss: apps.StatefulSet, verb: str, pod: core.Pod, error: StatusError | None = None) -> None:
+    def _tell(self, ss: apps.StatefulSet, verb: str, pod: core.Pod, error: Exception | None = None) -> None:
         text = f"{verb} Pod {pod.metadata.name} in StatefulSet {ss.metadata.name}"
         if error is None:
             self.recorder.normal(ss, f"Successful{verb.title()}", f"{text} successful")
@@ -124,6 +128,9 @@ class StatefulSetController(Controller):
         try:
             await self._make_claims(ss, pod)
             created = await self.client.create(pod)
+        except ClaimsMissing as error:
+            self._tell(ss, "create", pod, error)
+            raise
         except StatusError as error:
             if error.reason != "AlreadyExists" and not namespace_terminating(error):
                 self._tell(ss, "create", pod, error)
@@ -132,7 +139,11 @@ class StatefulSetController(Controller):
         await self._fix_claims(ss, created)
 
     async def _update(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
-        await self._make_claims(ss, pod)
+        try:
+            await self._make_claims(ss, pod)
+        except ClaimsMissing as error:
+            self._tell(ss, "update", pod, error)
+            raise
         await self._fix_claims(ss, pod)
         repaired = plan.repaired(ss, pod)
         if repaired == pod:
@@ -171,11 +182,13 @@ class StatefulSetController(Controller):
         )
 
     async def _make_claims(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
+        """All that are not there; ClaimsMissing with every claim that could not be had, after all were tried."""
+        problems: list[str] = []
         for claim in plan.claims_of(ss, plan.ordinal(pod)):
             existing = self._claims.get(claim.metadata.name, claim.metadata.namespace)
             if existing is not None:
                 if existing.metadata.deletion_timestamp is not None:
-                    raise Again(f"pvc {claim.metadata.name} is being deleted")
+                    problems.append(f"pvc {claim.metadata.name} is being deleted")
                 continue
             where = f"Pod {pod.metadata.name} in StatefulSet {ss.metadata.name}"
             try:
@@ -185,8 +198,11 @@ class StatefulSetController(Controller):
                     continue
                 text = f"create Claim {claim.metadata.name} for {where} failed error: {error}"
                 self.recorder.warning(ss, "FailedCreate", text)
-                raise
+                problems.append(f"failed to create PVC {claim.metadata.name}: {error}")
+                continue
             self.recorder.normal(ss, "SuccessfulCreate", f"create Claim {claim.metadata.name} {where} success")
+        if problems:
+            raise ClaimsMissing(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
 
     async def _fix_claims(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
         for claim in self._existing_claims(ss, pod):
