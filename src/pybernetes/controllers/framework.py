@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from pybernetes.aio.backoff import ItemExponentialFailureRateLimiter
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.aio.workqueue import WorkQueue, WorkQueueShutDown
 from pybernetes.api import labels
@@ -76,6 +77,10 @@ class Controller:
         ""  # its service account in kube-system; the name if empty, the manager's own if None
     )
     queue_name: ClassVar[str] = ""  # the label `name` of its workqueue metrics; the name if empty
+    retry_delays: ClassVar[tuple[float, float]] = (
+        0.005,
+        1000.0,
+    )  # seconds after the first failure of a key, and at most
     max_retries: ClassVar[int | None] = None  # failures in a row before a key is dropped until its next event
 
     def __init__(self, context: Context, workers: int = 5) -> None:
@@ -96,7 +101,8 @@ class Controller:
 
     def make_queue(self, name: str) -> WorkQueue[Any]:
         """A queue with metrics under this name; the constructor makes the first."""
-        return MeteredWorkQueue(name, self.context.queue_metrics, self.context.clock)
+        limiter = ItemExponentialFailureRateLimiter[Any](*self.retry_delays)
+        return MeteredWorkQueue(name, self.context.queue_metrics, self.context.clock, limiter)
 
     def informer(self, kind: type[Obj], namespace: str = "", *, field_selector: str = "") -> Informer[Obj]:
         """A shared informer that has synced before the first call of `sync`."""

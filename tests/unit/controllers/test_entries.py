@@ -36,3 +36,21 @@ def test_cryptography_is_loaded_only_where_it_is_used() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("name", "delays"),
+    [
+        ("job-controller", (1.0, 60.0)),
+        ("endpointslice-controller", (1.0, 1000.0)),
+        ("endpointslice-mirroring-controller", (1.0, 100.0)),
+        ("certificatesigningrequest-signing-controller", (0.2, 1000.0)),
+        ("certificatesigningrequest-approving-controller", (0.2, 1000.0)),
+        ("replicaset-controller", (0.005, 1000.0)),
+        ("endpoints-controller", (0.005, 1000.0)),
+        ("statefulset-controller", (0.005, 1000.0)),
+    ],
+)
+def test_what_fails_is_tried_again_after_upstreams_delays(name: str, delays: tuple[float, float]) -> None:
+    (entry,) = [entry for entry in CONTROLLERS if entry.name == name]
+    assert entry.load().retry_delays == delays

@@ -17,6 +17,8 @@ class Waits(Again):
 class CertificateController(Controller):
     """One queue of requests without a certificate."""
 
+    retry_delays = (0.2, 1000.0)
+
     def __init__(self, context: Context) -> None:
         super().__init__(context, workers=5)
         self._requests = self.informer(certificates.CertificateSigningRequest)

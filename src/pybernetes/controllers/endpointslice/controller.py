@@ -43,6 +43,7 @@ class EndpointSliceController(Controller):
     account = "endpointslice-controller"
     queue_name = "endpoint_slice"
     max_retries = 15
+    retry_delays = (1.0, 1000.0)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, context.options.concurrent_service_endpoint_syncs)

@@ -29,6 +29,7 @@ class EndpointSliceMirroringController(Controller):
     account = "endpointslicemirroring-controller"
     queue_name = "endpoint_slice_mirroring"
     max_retries = 15
+    retry_delays = (1.0, 100.0)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, context.options.mirroring_concurrent_service_endpoint_syncs)

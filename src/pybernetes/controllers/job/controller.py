@@ -38,6 +38,7 @@ class JobController(Controller):
 
     name = "job-controller"
     queue_name = "job"
+    retry_delays = (1.0, 60.0)  # a quota that refuses its pods is asked once a second at most
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, context.options.concurrent_job_syncs)
