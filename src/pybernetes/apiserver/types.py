@@ -101,6 +101,12 @@ class Attributes:
     again: bool = False  # this is that time
     kept: dict[str, Any] = field(default_factory=dict)  # what a plug-in keeps until then, by its name
 
+    @property
+    def told_name(self) -> str:
+        """The name in a refusal: before a name is generated what it is generated from, "Unknown" without that (extractResourceName)."""
+        metadata = (self.object or {}).get("metadata") or {}
+        return self.name or str(metadata.get("name") or metadata.get("generateName") or "Unknown")
+
 
 GroupResources = frozenset[tuple[str, str]]  # (group, resource)
 EVERYTHING: GroupResources | None = None

@@ -34,5 +34,5 @@ class AlwaysDeny:
         """403."""
         resource = attributes.resource
         raise errors.forbidden(
-            resource.group, resource.name, attributes.name, "admission control is denying all modifications"
+            resource.group, resource.name, attributes.told_name, "admission control is denying all modifications"
         )

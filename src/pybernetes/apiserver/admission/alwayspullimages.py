@@ -39,7 +39,7 @@ class AlwaysPullImages:
             if container.get("imagePullPolicy") != ALWAYS:
                 given = container.get("imagePullPolicy", "")
                 problem = field.not_supported(path / "imagePullPolicy", given, [ALWAYS])
-                raise errors.forbidden("", "pods", attributes.name, str(problem))
+                raise errors.forbidden("", "pods", attributes.told_name, str(problem))
 
 
 def containers(pod: dict[str, Any]) -> list[tuple[Path, dict[str, Any]]]:

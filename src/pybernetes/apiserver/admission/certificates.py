@@ -59,7 +59,7 @@ class CertificateApproval:
         signer = ((attributes.old_object or {}).get("spec") or {}).get("signerName", "")
         if not await signer_allowed(self._authorizers, attributes.user, "approve", signer):
             why = f'user not permitted to approve requests with signerName "{signer}"'
-            raise errors.forbidden(GROUP, attributes.resource.name, attributes.name, why)
+            raise errors.forbidden(GROUP, attributes.resource.name, attributes.told_name, why)
 
 
 class CertificateSigning:
@@ -85,7 +85,7 @@ class CertificateSigning:
         signer = (old.get("spec") or {}).get("signerName", "")
         if not await signer_allowed(self._authorizers, attributes.user, "sign", signer):
             why = f'user not permitted to sign requests with signerName "{signer}"'
-            raise errors.forbidden(GROUP, attributes.resource.name, attributes.name, why)
+            raise errors.forbidden(GROUP, attributes.resource.name, attributes.told_name, why)
 
 
 def _signed(request: Object) -> tuple[Any, Any]:
@@ -118,10 +118,10 @@ class CertificateSubjectRestriction:
             organizations = subject(spec.get("request", ""))[1]
         except ValueError as error:
             why = f"unable to decode the CSR: {error}"
-            raise errors.forbidden(GROUP, resource.name, attributes.name, why) from None
+            raise errors.forbidden(GROUP, resource.name, attributes.told_name, why) from None
         if SYSTEM_PRIVILEGED_GROUP in organizations:
             why = f"use of {KUBE_API_SERVER_CLIENT_SIGNER} signer with {SYSTEM_PRIVILEGED_GROUP} group is not allowed"
-            raise errors.forbidden(GROUP, resource.name, attributes.name, why)
+            raise errors.forbidden(GROUP, resource.name, attributes.told_name, why)
 
 
 def subject(request: str) -> tuple[str, list[str]]:

@@ -26,7 +26,7 @@ class DenyServiceExternalIPs:
         if service is None or (resource.group, resource.name) != ("", "services") or attributes.subresource:
             return
         if not _addresses(service) <= _addresses(attributes.old_object or {}):
-            raise errors.forbidden("", "services", attributes.name, WHY)
+            raise errors.forbidden("", "services", attributes.told_name, WHY)
 
 
 def _addresses(service: dict[str, Any]) -> set[str]:

@@ -172,4 +172,4 @@ class LimitRanger:
             if violations:
                 texts = list(dict.fromkeys(violations))
                 text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-                raise errors.forbidden("", resource.name, attributes.name, text)
+                raise errors.forbidden("", resource.name, attributes.told_name, text)

@@ -49,7 +49,7 @@ class NamespaceLifecycle:
         if (namespace.get("status") or {}).get("phase") == "Terminating":
             name = attributes.namespace
             why = f"unable to create new content in namespace {name} because it is being terminated"
-            refused = errors.forbidden(resource.group, resource.name, attributes.name, why)
+            refused = errors.forbidden(resource.group, resource.name, attributes.told_name, why)
             cause = {"reason": "NamespaceTerminating", "message": f"namespace {name} is being terminated"}
             refused.status["details"]["causes"] = [{**cause, "field": "metadata.namespace"}]
             raise refused

@@ -75,7 +75,7 @@ def _driver(pod: Object, volume: Object, reader: Reader) -> str:
 def refused(attributes: Attributes, why: str) -> StatusError:
     """403."""
     resource = attributes.resource
-    return errors.forbidden(resource.group, resource.name, attributes.name, why)
+    return errors.forbidden(resource.group, resource.name, attributes.told_name, why)
 
 
 class NodeRestriction:

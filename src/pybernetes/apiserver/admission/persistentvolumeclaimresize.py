@@ -32,14 +32,14 @@ class PersistentVolumeClaimResize:
             return
         if (old.get("status") or {}).get("phase") != "Bound":
             raise errors.forbidden(
-                "", resource.name, attributes.name, "Only bound persistent volume claims can be expanded"
+                "", resource.name, attributes.told_name, "Only bound persistent volume claims can be expanded"
             )
         if not self._expandable(new, old):
             why = (
                 "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc "
                 "must support resize"
             )
-            raise errors.forbidden("", resource.name, attributes.name, why)
+            raise errors.forbidden("", resource.name, attributes.told_name, why)
 
     def _expandable(self, new: dict[str, Any], old: dict[str, Any]) -> bool:
         name, before = storage_class_of_json(new), storage_class_of_json(old)

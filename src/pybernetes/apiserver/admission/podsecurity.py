@@ -154,7 +154,7 @@ class PodSecurity:
             audit.annotate(ENFORCED, str(policies["enforce"]))
             if "enforce" in texts:
                 why = texts["enforce"].replace("violate", "violates", 1)
-                raise errors.forbidden("", "pods", attributes.name, why)
+                raise errors.forbidden("", "pods", attributes.told_name, why)
         if "warn" in texts:
             attributes.warnings.append(f"would {texts['warn']}")
 

@@ -5,7 +5,7 @@ A pod is let in by a policy that its creator or its service account may use, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pybernetes.api import errors
 from pybernetes.api.field import FieldError
@@ -78,7 +78,7 @@ class PodSecurityPolicy:
         )
         if not policies:
             text = "PodSecurityPolicy: no providers available to validate pod request"
-            raise errors.forbidden("", "pods", _name(attributes), text)
+            raise errors.forbidden("", "pods", attributes.told_name, text)
         refused: dict[str, list[FieldError]] = {}
         changed: tuple[Object, str] | None = None
         for policy in policies:
@@ -130,11 +130,6 @@ def _is_pod(attributes: Attributes) -> bool:
     return (resource.group, resource.name, attributes.subresource) == ("", "pods", "")
 
 
-def _name(attributes: Attributes) -> str:
-    metadata: Mapping[str, str] = (attributes.object or {}).get("metadata") or {}
-    return attributes.name or metadata.get("generateName") or ""
-
-
 def _forbidden(attributes: Attributes, verb: str, problems: Sequence[FieldError]) -> errors.StatusError:
     why = " ".join(str(problem) for problem in problems)
-    return errors.forbidden("", "pods", _name(attributes), f"PodSecurityPolicy: unable to {verb} pod: [{why}]")
+    return errors.forbidden("", "pods", attributes.told_name, f"PodSecurityPolicy: unable to {verb} pod: [{why}]")

@@ -40,7 +40,7 @@ class Priority:
             if spec.get(field) not in (None, computed):
                 why = f"priority admission controller computed {computed} from the given PriorityClass name"
                 text = f"the {title} ({spec[field]}) must not be provided in pod spec; {why}"
-                raise errors.forbidden("", "pods", attributes.name, text)
+                raise errors.forbidden("", "pods", attributes.told_name, text)
         spec["priority"], spec["preemptionPolicy"] = priority, policy
         if name:
             spec["priorityClassName"] = name
@@ -56,7 +56,7 @@ class Priority:
         if default is None or (attributes.operation == "UPDATE" and default["metadata"]["name"] == attributes.name):
             return
         taken = f"PriorityClass {default['metadata']['name']} is already marked as default. Only one default can exist"
-        raise errors.forbidden(resource.group, resource.name, attributes.name, taken)
+        raise errors.forbidden(resource.group, resource.name, attributes.told_name, taken)
 
     @staticmethod
     def _keep(spec: dict[str, Any], old: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ class Priority:
                 return name, SYSTEM[name], "PreemptLowerPriority"
             if named is None:
                 why = f"no PriorityClass with name {name} was found"
-                raise errors.forbidden("", "pods", attributes.name, why)
+                raise errors.forbidden("", "pods", attributes.told_name, why)
             priority_class = named
         return (
             priority_class["metadata"]["name"],

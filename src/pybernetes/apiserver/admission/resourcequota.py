@@ -97,7 +97,7 @@ def charge(attributes: Attributes, ledgers: Sequence[Ledger], now: datetime) -> 
 
 def _refused(attributes: Attributes, why: str) -> StatusError:
     resource = attributes.resource
-    return errors.forbidden(resource.group, resource.name, attributes.name, why)
+    return errors.forbidden(resource.group, resource.name, attributes.told_name, why)
 
 
 def _constrain(attributes: Attributes, ledger: Ledger, names: Sequence[str]) -> None:

@@ -82,4 +82,4 @@ def _concerns(attributes: Attributes) -> bool:
 
 
 def _refused(attributes: Attributes, why: str) -> StatusError:
-    return errors.forbidden("", "pods", attributes.name, why)
+    return errors.forbidden("", "pods", attributes.told_name, why)

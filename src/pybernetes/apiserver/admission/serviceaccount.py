@@ -85,7 +85,7 @@ class ServiceAccount:
             return
         if _mirror(pod):
             for why in mirror_problems(pod):
-                raise errors.forbidden("", "pods", attributes.name, why)
+                raise errors.forbidden("", "pods", attributes.told_name, why)
             return
         name = pod["spec"].get("serviceAccountName") or DEFAULT
         account = self._reader.get("", "serviceaccounts", attributes.namespace, name)
@@ -93,7 +93,7 @@ class ServiceAccount:
             raise _missing(attributes, name)
         if (account["metadata"].get("annotations") or {}).get(ENFORCE_ANNOTATION) == "true":
             for why in unmountable(pod, account):
-                raise errors.forbidden("", "pods", attributes.name, why)
+                raise errors.forbidden("", "pods", attributes.told_name, why)
 
     def _token_secret(self, account: Object) -> str:
         """The first of its own token secrets that an account lists; "" where none is asked for, or there."""
@@ -138,7 +138,7 @@ def _mirror(pod: Object) -> bool:
 
 def _missing(attributes: Attributes, name: str) -> errors.StatusError:
     why = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
-    return errors.forbidden("", "pods", attributes.name, why)
+    return errors.forbidden("", "pods", attributes.told_name, why)
 
 
 def mirror_problems(pod: Object) -> Iterator[str]:

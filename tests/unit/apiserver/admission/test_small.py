@@ -310,3 +310,23 @@ def test_zones_of_nodes_are_told_to_pods() -> None:
     plugin.admit(attributes("pods", unplaced))
     found = [obj["metadata"].get("labels") for obj in (binding, placed, unplaced)]
     assert found == [{"topology.kubernetes.io/zone": "z"}, {"topology.kubernetes.io/zone": "z"}, None]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [
+        ({"name": "a"}, "a"),
+        ({"name": "a", "generateName": "g-"}, "a"),
+        ({"generateName": "g-"}, "g-"),
+        ({}, "Unknown"),
+    ],
+)
+def test_a_refusal_before_a_name_is_generated_tells_what_it_is_generated_from(metadata: Object, name: str) -> None:
+    """All plug-ins of the mutating phase: what controllers create has no name there yet, and their events quote the refusal."""
+    asked = Attributes(
+        LOOPBACK, "CREATE", BY_NAME["", "pods"], "", "ns", metadata.get("name", ""), {"metadata": metadata}, None
+    )
+    with pytest.raises(StatusError) as refused:
+        AlwaysDeny().admit(asked)
+    text = f'pods "{name}" is forbidden: admission control is denying all modifications'
+    assert (str(refused.value), refused.value.status["details"]["name"]) == (text, name)
