@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from ..indexers import BY_LABEL, index_by_label
 from . import calculator as calc
 from . import limits
 from .metrics import MetricsClient
-from .plan import HPA, ambiguity, first_error, scale_failure, scale_path, set_condition
+from .plan import HPA, ambiguity, first_error, has_kind, is_no_path, scale_path, set_condition, unknown_kind
 from .selectors import Selectors
 
 Measured = tuple[calc.Proposal, autoscaling.MetricStatus, str]  # replicas, what the status shows, the metric's name
@@ -123,11 +124,20 @@ class HorizontalController(Controller):
         try:
             return types.decode(await self.client.raw("GET", scale_path(hpa)), autoscaling_v1.Scale)
         except StatusError as error:
-            failure = scale_failure(hpa, error)
+            unknown = is_no_path(error) and not await self._is_served(hpa.spec.scale_target_ref)
+            failure = unknown_kind(hpa) if unknown else str(error)
             self.recorder.warning(hpa, "FailedGetScale", failure)
             text = f"the HPA controller was unable to get the target's current scale: {failure}"
             set_condition(hpa, "AbleToScale", "False", "FailedGetScale", text, now)
             return None
+
+    async def _is_served(self, target: autoscaling.CrossVersionObjectReference) -> bool:
+        version = target.api_version
+        try:
+            answer = await self.client.raw("GET", f"/apis/{version}" if "/" in version else f"/api/{version}")
+        except StatusError:
+            return False
+        return has_kind(json.loads(answer).get("resources") or (), target.kind)
 
     async def _rescale(
         self, hpa: HPA, scale: autoscaling_v1.Scale, size: int, reason: str, history: limits.History, now: datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pybernetes.api.conditions import condition
@@ -31,11 +31,19 @@ def scale_path(hpa: HPA) -> str:
     return f"{collection_path(target.api_version, target.kind, hpa.metadata.namespace)}/{target.name}/scale"
 
 
-def scale_failure(hpa: HPA, error: StatusError) -> str:
-    """Why the scale could not be read. Upstream asks discovery for the kind first, and says so where there is none."""
+def is_no_path(error: StatusError) -> bool:
+    """Whether nothing is served there, rather than an object missing."""
+    return error.code == 404 and not (error.status.get("details") or {}).get("name")
+
+
+def has_kind(resources: Iterable[Mapping[str, object]], kind: str) -> bool:
+    """Whether a group-version's discovery lists the kind, with a scale or without."""
+    return any(one.get("kind") == kind and "/" not in str(one.get("name")) for one in resources)
+
+
+def unknown_kind(hpa: HPA) -> str:
+    """What upstream says of a target whose kind discovery does not tell of; a kind that has no scale is another failure."""
     target = hpa.spec.scale_target_ref
-    if error.code != 404 or (error.status.get("details") or {}).get("name"):
-        return str(error)
     group, slash, _ = target.api_version.partition("/")
     return f'no matches for kind "{target.kind}" in group "{group if slash else ""}"'
 

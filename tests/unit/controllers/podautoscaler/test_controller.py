@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -190,12 +191,23 @@ def test_a_target_without_a_selector() -> None:
     [
         ("example.com/v1", "Rocket", 'no matches for kind "Rocket" in group "example.com"'),
         ("v1", "Rocket", 'no matches for kind "Rocket" in group ""'),
+        ("v1", "Scale", 'no matches for kind "Scale" in group ""'),
+        ("v1", "Gadget", NOWHERE),
+        ("apps/v1", "Gadget", NOWHERE),
+        ("apps/v1", "Rocket", 'no matches for kind "Rocket" in group "apps"'),
     ],
 )
-def test_a_target_of_a_kind_that_nobody_knows(version: str, kind: str, text: str) -> None:
+def test_a_target_of_a_kind_that_nobody_knows_or_that_has_no_scale(version: str, kind: str, text: str) -> None:
     async def main() -> None:
         target = autoscaling.CrossVersionObjectReference(api_version=version, kind=kind, name="r")
         world = World(hpa(of_pods(), target=target))
+        core_kinds = [
+            {"name": "gadgets", "kind": "Gadget"},
+            {"name": "replicationcontrollers/scale", "kind": "Scale"},
+        ]
+        world.client.answers["GET", "/api/v1"] = json.dumps({"resources": core_kinds}).encode()
+        apps_kinds = [{"name": "gadgets", "kind": "Gadget"}]
+        world.client.answers["GET", "/apis/apps/v1"] = json.dumps({"resources": apps_kinds}).encode()
         prefix = "the HPA controller was unable to get the target's current scale: "
         assert await world.sync() == ("False", "FailedGetScale", prefix + text)
         assert world.said == [f"FailedGetScale: {text}"]
