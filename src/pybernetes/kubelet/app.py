@@ -353,7 +353,8 @@ class Kubelet:
                     if worker is not None:
                         worker.handle(stimuli.SpecChanged(_deleted(worker.machine.pod, self._now())))
                 present = {uid: worker.machine.pod for uid, worker in self._workers.items()}
-                for uid in static.startable(static_pods, present):
+                down = {uid for uid, worker in self._workers.items() if worker.machine.gone}
+                for uid in static.startable(static_pods, present, down):
                     self._done.discard(uid)
                     self._begin(uid, static_pods[uid], parts)
                 running = set(static_pods)

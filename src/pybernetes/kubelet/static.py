@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -102,12 +102,15 @@ def _problems(pod: core.Pod) -> list[FieldError]:
     return errors
 
 
-def startable(desired: Mapping[str, core.Pod], present: Mapping[str, core.Pod]) -> list[str]:
+def startable(
+    desired: Mapping[str, core.Pod], present: Mapping[str, core.Pod], down: Collection[str] = ()
+) -> list[str]:
     """The uids of static pods that may begin now (allowStaticPodStart): of one name one at a time, and one that goes is waited for.
 
-    Two would share ports and files, and write each other's mirror.
+    Two would share ports and files, and write each other's mirror. `down`: those of `present` of which nothing runs any more; they wait
+    only for the API server to hear of it, which may itself be what is to begin.
     """
-    busy = {(pod.metadata.namespace, pod.metadata.name) for pod in present.values()}
+    busy = {(pod.metadata.namespace, pod.metadata.name) for uid, pod in present.items() if uid not in down}
     chosen = []
     for uid, pod in desired.items():
         name = (pod.metadata.namespace, pod.metadata.name)

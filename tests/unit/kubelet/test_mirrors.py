@@ -146,3 +146,11 @@ def test_of_one_name_one_static_pod_runs_at_a_time(
 ) -> None:
     """The kind: two files of one name, or a file that changes, ran two pods that took each other's ports and wrote each other's mirror."""
     assert static.startable(_pods(**desired), _pods(**present)) == begin
+
+
+def test_one_that_is_down_is_not_waited_for() -> None:
+    """The API server cannot hear of its end where it is etcd, or the server itself; its uid is its own until it has."""
+    present = _pods(a="etcd")
+    assert static.startable(_pods(b="etcd"), present, {"a"}) == ["b"]
+    assert static.startable(_pods(a="etcd"), present, {"a"}) == []
+    assert static.startable(_pods(b="etcd"), {**present, **_pods(c="etcd")}, {"a"}) == []
