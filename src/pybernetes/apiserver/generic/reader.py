@@ -31,6 +31,8 @@ class CacheReader:
 
     def list(self, group: str, resource: str, namespace: str = "") -> Iterable[Object]:
         cache = self._of(group, resource)
+        if not cache.items:  # limits, classes, quotas: most clusters have none of most
+            return []
         return [stored.obj for stored in cache.range(keys.of(cache.prefix, namespace, ""))]
 
     def changed(self, group: str, resource: str) -> int:
