@@ -39,6 +39,8 @@ class Outside:
     answers: dict[str, Callable[[Object], Object | Response]] = field(default_factory=dict)  # status of a spec, by path
     asked: list[tuple[str, Object]] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
+    claims: dict[str, Response] = field(default_factory=dict)  # what is distributed, by path
+    bearers: list[str] = field(default_factory=list)  # with what it was asked for
 
     @property
     def base(self) -> str:
@@ -47,12 +49,15 @@ class Outside:
     async def handle(self, request: Request) -> Response:
         path = request.raw_path.decode()
         issuer = path.strip("/").split("/")[0]
-        if request.method == "GET" and issuer in self.keys:
+        if request.method == "GET" and issuer in self.keys and path not in self.claims:
             self.fetched.append(path)
             document = {"issuer": f"{self.base}/{issuer}", "jwks_uri": f"{self.base}/{issuer}/keys"}
             return Response(
                 200, JSON, json.dumps({"keys": self.keys[issuer]} if path.endswith("/keys") else document).encode()
             )
+        if path in self.claims:
+            self.bearers.append(dict(request.headers).get("authorization", ""))
+            return self.claims[path]
         if path not in self.answers:
             return Response(404, JSON, b"{}")
         review = json.loads(request.body)

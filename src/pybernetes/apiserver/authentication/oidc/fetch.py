@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from http.client import responses
+from urllib.parse import quote, urlsplit
 
 from pybernetes.aio.clock import Clock
-from pybernetes.client.http import HTTPClient
+from pybernetes.client.http import Headers, HTTPClient
 
 from ...admission.webhook.caller import explained, trusting
 from ...admission.webhook.endpoint import Endpoint
 
 SECONDS = 30.0  # of one request (upstream: oidc.go http.Client)
+AGENT = ("User-Agent", "kube-apiserver")
+UNESCAPED = "/%?&=:@!$'()*+,;~[]"  # of a path and its query, which may be escaped already
 MAX_BYTES = 1 << 20  # of a document: a hundred keys are 100 kB
 
 
@@ -38,24 +42,41 @@ class Fetcher:
         self._clients: dict[str, HTTPClient] = {}
 
     async def get(self, url: str) -> Document:
-        """FetchError."""
-        parts = urlsplit(url)
-        base = f"{parts.scheme}://{parts.netloc}"
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        """FetchError for all but 200."""
+        status, document = await self._get(url, (("Accept", "application/json"), AGENT))
+        if status != 200:
+            raise FetchError(f"{status}: {document.body[:200].decode(errors='replace')}")
+        return document
+
+    async def claims(self, url: str, access_token: str) -> Document:
+        """What an endpoint of distributed claims answers; it is shown no token if that is "". FetchError."""
+        if not all(" " <= character <= "~" for character in access_token):
+            raise FetchError(f'Get "{url}": net/http: invalid header field value for "Authorization"')
+        status, document = await self._get(
+            url, (AGENT, ("Authorization", f"Bearer {access_token}")) if access_token else (AGENT,)
+        )
+        if not HTTPStatus.OK <= status <= HTTPStatus.IM_USED:
+            raise FetchError(
+                f"error while getting distributed claim JWT: {status} {responses.get(status, '')}".rstrip()
+            )
+        return document
+
+    async def _get(self, url: str, headers: Headers) -> tuple[int, Document]:
+        base = target = ""
         try:
+            parts = urlsplit(url)
+            base = f"{parts.scheme}://{parts.netloc}"
+            target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=UNESCAPED)
             client = self._clients.get(base)
             if client is None:
                 client = self._clients[base] = HTTPClient(base, self._context)
-            headers = (("Accept", "application/json"), ("User-Agent", "kube-apiserver"))
             async with self._clock.timeout(SECONDS), client.stream("GET", target, headers) as stream:
                 body = bytearray()
                 async for piece in stream:
                     body += piece
                     if len(body) > MAX_BYTES:
                         raise FetchError(f'Get "{url}": the answer is larger than {MAX_BYTES} bytes')
-                if stream.status != 200:
-                    raise FetchError(f"{stream.status}: {body[:200].decode(errors='replace')}")
-                return Document(dict(stream.headers), bytes(body))
+                return stream.status, Document(dict(stream.headers), bytes(body))
         except TimeoutError:
             raise FetchError(f'Get "{url}": context deadline exceeded') from None
         except (OSError, ValueError) as error:

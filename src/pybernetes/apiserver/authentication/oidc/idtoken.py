@@ -12,6 +12,7 @@ from pybernetes.api.field import quote
 
 from ..bearer import TokenError
 from . import jose
+from .claimsources import claim_sources
 from .jose import JOSEError, Signed
 
 LEEWAY = timedelta(minutes=1)  # by which a token may be from the future; none after its end (go-oidc v2)
@@ -40,7 +41,8 @@ def issuer_of(claims: Claims) -> str:
 
 
 def check(claims: Claims, audiences: Sequence[str], now: datetime) -> None:
-    """TokenError for a token that is for others, or not of this time."""
+    """TokenError for a token that is for others, not of this time, or names claims that are nowhere."""
+    claim_sources(claims)
     _check_audience(_audience(claims.get("aud")), audiences)
     expires = _time(claims, "exp") or _YEAR_ONE
     if expires < now:
