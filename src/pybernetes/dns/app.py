@@ -19,7 +19,6 @@ from pybernetes.component.workers import Launch, Program, Workers
 from .chain import Instance, serve
 from .corefile import CorefileError, parse, read
 from .metrics import Metrics
-from .plugin import Handler
 from .plugins.health import Health
 from .server import Listener
 
@@ -110,18 +109,19 @@ class App:
 
     async def _begin(self, instance: Instance) -> None:
         """Listeners that stay are handed over without losing a query."""
-        addresses = {(server.context.host, server.context.port) for server in instance.servers}
+        limits = {
+            place: server.context.limits for server in reversed(instance.servers) for place in server.context.places
+        }
         sockets = max(server.context.sockets for server in instance.servers) if instance.servers else 1
         shared = self._worker or sockets > 1
-        for place in [p for p, each in self.listeners.items() if p not in addresses or each.shared != shared]:
+        for place in [p for p, each in self.listeners.items() if p not in limits or each.shared != shared]:
             await self._stopped(place)
-        for place in addresses:
-            handler = _handler(instance, place[1])
-            limits = next(s.context.limits for s in instance.servers if (s.context.host, s.context.port) == place)
+        for place in limits:
+            handler = partial(serve, instance.routes[place])
             if place in self.listeners:
-                self.listeners[place].handler, self.listeners[place].limits = handler, limits
+                self.listeners[place].handler, self.listeners[place].limits = handler, limits[place]
             else:
-                listener = Listener(handler, *place, limits, shared)
+                listener = Listener(handler, *place, limits[place], shared)
                 await listener.start()
                 self.listeners[place] = listener
                 self.metrics.unsettled.add(listener.repeats.settle)
@@ -182,7 +182,3 @@ def _launch(path: Path, port: int) -> Launch:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _handler(instance: Instance, port: int) -> Handler:
-    return partial(serve, instance.routes[port])

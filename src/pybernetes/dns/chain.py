@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .corefile import Block, CorefileError
 from .metrics import Metrics
-from .plugin import BlockContext, Handler, Others, Plugin, ServeError, nothing_left
+from .plugin import BlockContext, Handler, Others, Place, Plugin, ServeError, nothing_left
 from .plugins import ORDER
 from .wire import BADVERS, DS, IN, NOTIMP, REFUSED, SERVFAIL, Answer, Query, WireError
 
@@ -30,14 +30,14 @@ class Server:
 
 MAX_LOOKUPS = 8  # that one may lead to another: aliases, templates and zones that point to each other end there (upstream's limit)
 
-Route = dict[str, Server]  # zone -> server, for one port
+Route = dict[str, Server]  # zone -> server, for one place
 
 
 def build(block: Block, port: int, metrics: Metrics, instance: Instance) -> Server:
     """The chain of a block on one of its ports. CorefileError for what cannot be."""
     zones = [listener.zone for listener in block.listeners if listener.port == port]
-    context = BlockContext(zones, port, "", metrics, instance.resolve(port), instance.reload, instance.fail)
-    context.others = instance.others
+    context = BlockContext(zones, port, [""], metrics, nothing_left, instance.reload, instance.fail)
+    context.lookup, context.others = instance.resolve(context), instance.others
     for directive in block.directives:
         if directive.name not in ORDER:
             raise directive.error(f"Unknown directive '{directive.name}'")
@@ -80,30 +80,30 @@ class Instance:
         others: Others | None = None,
     ) -> None:
         self.reload, self.fail, self.others = reload, fail, others
-        self.routes: dict[int, Route] = {}
+        self.routes: dict[Place, Route] = {}
         self.servers: list[Server] = []
         for block in blocks:
             for port in dict.fromkeys(listener.port for listener in block.listeners):
                 server = build(block, port, metrics, self)
                 self.servers.append(server)
-                for zone in server.context.zones:
-                    if zone in self.routes.setdefault(port, {}):
+                for place, zone in itertools.product(server.context.places, server.context.zones):
+                    if zone in self.routes.setdefault(place, {}):
                         raise CorefileError(f"cannot serve dns://{zone}:{port} - it is already defined")
-                    self.routes[port][zone] = server
+                    self.routes[place][zone] = server
 
     @property
     def plugins(self) -> list[Plugin]:
         """Of all blocks."""
         return [plugin for server in self.servers for plugin in server.plugins]
 
-    def resolve(self, port: int) -> Handler:
-        """The handler of a port."""
+    def resolve(self, context: BlockContext) -> Handler:
+        """The handler of the first place that a block listens on."""
 
         async def handle(query: Query) -> Answer:
             if query.depth >= MAX_LOOKUPS:
                 raise ServeError(f"more than {MAX_LOOKUPS} lookups for {query.name}")
             query.depth += 1
-            return await serve(self.routes[port], query)
+            return await serve(self.routes[context.places[0]], query)
 
         return handle
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .metrics import Metrics
 
 Handler = Callable[[Query], Awaitable[Answer]]
+Place = tuple[str, int]  # (address, "" for all; port)
 
 MAX_REGEXP = 10_000  # characters of a pattern (upstream's)
 
@@ -55,7 +56,7 @@ class BlockContext:
 
     zones: list[str]
     port: int
-    host: str
+    hosts: list[str]  # the addresses that it listens on; "" is all of them
     metrics: Metrics
     lookup: Handler  # the whole server, for names that lead elsewhere
     reload: Callable[[], None]  # asks for the file to be looked at, and returns at once
@@ -70,7 +71,12 @@ class BlockContext:
     @property
     def server(self) -> str:
         """The label of metrics."""
-        return f"dns://{self.host}:{self.port}"
+        return f"dns://{self.hosts[0]}:{self.port}"
+
+    @property
+    def places(self) -> list[Place]:
+        """Where it listens."""
+        return [(host, self.port) for host in self.hosts]
 
 
 class Plugin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 from collections.abc import Iterable
@@ -26,11 +27,38 @@ def links() -> list[Link]:
         return parse_links(bodies, connection.ask(_GETADDR, DUMP, bytes(8)))
 
 
+def addresses() -> dict[str, list[str]]:
+    """All addresses by the name of their link, the loopback's too; those of the link itself with its name (fe80::1%eth0)."""
+    with Connection(netlink.ROUTE) as connection:
+        bodies = connection.ask(_GETLINK, DUMP, bytes(16))
+        return parse_addresses(bodies, connection.ask(_GETADDR, DUMP, bytes(8)))
+
+
 def default_device() -> int:
     """The index of the link that the default route of IPv4 leaves by, 0 where there is none."""
     with Connection(netlink.ROUTE) as connection:
         head = struct.pack("=B", socket.AF_INET).ljust(12, b"\0")
         return parse_default(connection.ask(_GETROUTE, DUMP, head))
+
+
+def parse_addresses(links: Iterable[bytes], addresses: Iterable[bytes]) -> dict[str, list[str]]:
+    """Of the answers to RTM_GETLINK and RTM_GETADDR."""
+    names = {
+        int(struct.unpack_from("=i", body, 4)[0]): _name(attributes(body[16:])) for body in links if len(body) >= 16
+    }
+    by_name: dict[str, list[str]] = {name: [] for name in names.values()}
+    for body in addresses:
+        parsed = parse_address(body)
+        if parsed is not None and parsed[0] in names:
+            name, address = names[parsed[0]], parsed[1]
+            by_name[name].append(
+                f"{address}%{name}" if ipaddress.ip_address(address).is_link_local and ":" in address else address
+            )
+    return by_name
+
+
+def _name(values: dict[int, bytes]) -> str:
+    return values.get(_NAME, b"").partition(b"\0")[0].decode(errors="replace")
 
 
 def parse_links(links: Iterable[bytes], addresses: Iterable[bytes]) -> list[Link]:
@@ -48,7 +76,7 @@ def parse_links(links: Iterable[bytes], addresses: Iterable[bytes]) -> list[Link
         listed.append(
             Link(
                 index,
-                values.get(_NAME, b"").partition(b"\0")[0].decode(errors="replace"),
+                _name(values),
                 int.from_bytes(values.get(_MTU, b""), "little"),
                 values.get(_LINK_ADDRESS, b"").hex(":"),
                 preferred([address for address in own if ":" not in address]),

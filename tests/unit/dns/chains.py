@@ -41,7 +41,7 @@ def context(zones: list[str] | None = None) -> BlockContext:
     def fail(text: str) -> None:
         raise AssertionError(text)
 
-    return BlockContext(zones or ["."], 53, "", Metrics(), nothing, no_reload, fail)
+    return BlockContext(zones or ["."], 53, [""], Metrics(), nothing, no_reload, fail)
 
 
 def query(name: str, type: int = wire.A) -> Query:

@@ -133,7 +133,7 @@ def test_ready_names_who_is_not() -> None:
         (ready, "ready :1 :2"),
         (reload, "reload 1s"),
         (reload, "reload x"),
-        (bind, "bind eth0"),
+        (bind, "bind no-such-link"),
         (hosts, "hosts {\n ttl x\n}"),
         (hosts, "hosts {\n reload -1s\n}"),
         (hosts, "hosts {\n reload x\n}"),

@@ -407,7 +407,6 @@ def test_mistakes(module: Any, text: str, message: str) -> None:
     "name",
     [
         "autopath /etc/hosts",
-        "bind ::1",
         "bufsize",
         "cancel",
         "loop",

@@ -39,7 +39,7 @@ class Loop(Plugin):
 
     async def _send(self) -> None:
         loop = asyncio.get_running_loop()
-        host = self._block.host or "127.0.0.1"
+        host = self._block.hosts[0] or "127.0.0.1"
         # A machine without the address, or a port that does not answer yet: the next try may do.
         for _ in range(TRIES):
             with contextlib.suppress(OSError):
