@@ -171,7 +171,7 @@ def test_a_requested_address() -> None:
 def test_what_fails_or_is_tried_only_takes_nothing() -> None:
     async def case(client: Client) -> None:
         code, made = await client.create("a", "?dryRun=All", type="NodePort")
-        assert (code, made["spec"]["clusterIP"], made["spec"]["ports"][0]["nodePort"]) == (201, "10.0.0.0", 32768)
+        assert (code, made["spec"]["clusterIP"], made["spec"]["ports"][0]["nodePort"]) == (201, "10.0.0.0", 32769)
         code, _ = await client.create("A_", clusterIP="10.0.0.77")
         assert code == 422
         await client.create("b", clusterIP="10.0.0.78")
