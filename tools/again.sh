@@ -5,6 +5,7 @@
 # an open fault all the same: of the test, or a race of the product.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
 [ -f .pytest_cache/v/cache/lastfailed ] || exit 1 # it was no test that failed
 failed=$(.venv/bin/python -c 'import json, sys; print(*json.load(open(sys.argv[1])), sep="\n")' .pytest_cache/v/cache/lastfailed)
 echo "AGAIN:" "$failed"

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 from collections.abc import Callable, Iterator
@@ -77,14 +78,19 @@ def workers(server: Running) -> list[int]:
 def sockets(pid: int, port: int, states: tuple[str, ...]) -> int:
     """How many of the process's TCP sockets have this as their own port, in these states."""
     inodes = set()
-    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+    try:
+        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except OSError:  # it has ended just now
+        return 0
+    for line in lines:
         words = line.split()
         if int(words[1].rpartition(":")[2], 16) == port and words[3] in states:
             inodes.add(f"socket:[{words[9]}]")
     count = 0
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            count += os.readlink(descriptor) in inodes
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                count += os.readlink(descriptor) in inodes
     return count
 
 
@@ -203,7 +209,7 @@ def test_a_watch_hears_everything_in_order(server: Running) -> None:
 )
 def test_what_cannot_be_is_said(tmp_path: Path, flags: list[str], words: str) -> None:
     server = Running(tmp_path)
-    command = ["python", "-m", "pybernetes", "kube-apiserver", *server.flags, *flags]
+    command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *server.flags, *flags]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 2 and words in ended.stderr
 
@@ -212,6 +218,14 @@ def test_a_port_that_another_server_shares_is_refused(server: Running, tmp_path:
     (tmp_path / "other").mkdir()
     other = Running(tmp_path / "other")
     flags = [flag for flag in other.flags if not flag.startswith("--secure-port")]
-    command = ["python", "-m", "pybernetes", "kube-apiserver", *flags, f"--secure-port={server.port}", "--workers=2"]
+    command = [
+        sys.executable,
+        "-m",
+        "pybernetes",
+        "kube-apiserver",
+        *flags,
+        f"--secure-port={server.port}",
+        "--workers=2",
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 1 and f"is --secure-port={server.port} in use?" in ended.stderr

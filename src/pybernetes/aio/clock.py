@@ -15,7 +15,7 @@ from typing import Protocol
 from .outside import waiting
 
 # Deadlines this close to the target of an advance count as reached, so that float rounding never strands a sleeper.
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9
 # After so many turns of the event loop without rest, tasks are taken to wait for each other by spinning.
 _RESTLESS_TURNS = 1_000_000
 # Turns that a loop gets of which nobody can say whether it is at rest (uvloop).
@@ -189,7 +189,7 @@ class VirtualClock:
 
     def _wake_next(self, target: float) -> bool:
         """Rings all alarms of the next moment until the target; False where there are none."""
-        alarms, moment = self._alarms, target + _TOLERANCE
+        alarms, moment = self._alarms, target + TOLERANCE
         woken = False
         while alarms and alarms[0][0] <= moment:
             deadline, _, alarm = heapq.heappop(alarms)
@@ -198,7 +198,7 @@ class VirtualClock:
                 continue
             if not woken:
                 self._now = max(self._now, deadline)
-                moment, woken = min(moment, self._now + _TOLERANCE), True
+                moment, woken = min(moment, self._now + TOLERANCE), True
             ring()
         return woken
 

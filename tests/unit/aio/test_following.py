@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,28 @@ def test_timers_of_both_loops_ring_in_their_order() -> None:
         assert told[:3] == in_order and sorted(told[3:]) == [("cluster", 60), ("operator", 60)]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1 / 3, 0.7, 600.1, HOUR + 0.3])
+def test_the_last_moment_belongs_to_an_advance(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Sums of floats are not products: the last of many equal sleeps may end a bit after the advance, and belongs to it."""
+    monkeypatch.setattr(flowing, "time", SimpleNamespace(monotonic=lambda: 1000.0))  # it goes on by advances alone
+    times = 30
+
+    async def main() -> int:
+        clock, done = FlowingClock(), list[float]()
+
+        async def sleeps() -> None:
+            for _ in range(times):
+                await asyncio.sleep(seconds)
+                done.append(clock.monotonic())
+            await asyncio.Event().wait()  # until the block ends
+
+        async with Follower(clock, sleeps):
+            await clock.advance(times * seconds)
+        return len(done)
+
+    assert asyncio.run(main()) == times
 
 
 def test_what_they_ask_of_each_other_is_awaited() -> None:
