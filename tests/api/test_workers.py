@@ -189,7 +189,9 @@ def test_a_watch_hears_everything_in_order(server: Running) -> None:
         made = [server.ask("POST", MAPS, {"metadata": {"name": f"e-{n}"}})["metadata"] for n in range(20)]
         for each in watches:
             assert each.stdout is not None
-            heard = [json.loads(each.stdout.readline())["object"]["metadata"] for _ in made]
+            lines = [each.stdout.readline() for _ in made]
+            assert all(lines), (since, lines)
+            heard = [json.loads(line)["object"]["metadata"] for line in lines]
             assert [one["resourceVersion"] for one in heard] == [one["resourceVersion"] for one in made]
     finally:
         for each in watches:
