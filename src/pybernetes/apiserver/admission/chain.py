@@ -23,10 +23,12 @@ from .defaulttolerationseconds import SECONDS, DefaultTolerationSeconds
 from .denyserviceexternalips import DenyServiceExternalIPs
 from .extendedresourcetoleration import ExtendedResourceToleration
 from .limitranger import LimitRanger
+from .namespaceautoprovision import NamespaceAutoProvision, Provide
 from .namespaceexists import NamespaceExists
 from .namespacelifecycle import NamespaceLifecycle
 from .noderestriction import NodeRestriction
 from .nodetaint import TaintNodesByCondition
+from .ownerreferences import OwnerReferencesPermissionEnforcement
 from .persistentvolumeclaimresize import PersistentVolumeClaimResize
 from .podnodeselector import PodNodeSelector
 from .podsecurity import PodSecurity
@@ -48,6 +50,7 @@ class Services:
     reader: Reader
     authorizers: Authorizers
     write_quota: WriteStatus
+    provide_namespace: Provide
     allow_privileged: bool = True
     toleration_seconds: tuple[int, int] = (SECONDS, SECONDS)  # on nodes that are not ready, and not to be reached
     legacy: bool = False  # as when old group-versions were new: pods get token secrets
@@ -74,6 +77,7 @@ def _pod_security_policy(services: Services) -> AdmissionPlugin:
 
 ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "AlwaysAdmit": lambda s: AlwaysAdmit(),
+    "NamespaceAutoProvision": lambda s: NamespaceAutoProvision(s.reader, s.provide_namespace),
     "NamespaceLifecycle": lambda s: NamespaceLifecycle(s.reader),
     "NamespaceExists": lambda s: NamespaceExists(s.reader),
     "LimitPodHardAntiAffinityTopology": lambda s: LimitPodHardAntiAffinityTopology(),
@@ -90,6 +94,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "ExtendedResourceToleration": lambda s: ExtendedResourceToleration(),
     "DefaultStorageClass": lambda s: DefaultStorageClass(s.reader),
     "StorageObjectInUseProtection": lambda s: StorageObjectInUseProtection(s.reader),
+    "OwnerReferencesPermissionEnforcement": lambda s: OwnerReferencesPermissionEnforcement(s.authorizers, s.served),
     "PersistentVolumeClaimResize": lambda s: PersistentVolumeClaimResize(s.reader),
     "RuntimeClass": lambda s: RuntimeClass(s.reader),
     "CertificateApproval": lambda s: CertificateApproval(s.authorizers),
@@ -109,6 +114,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
 # Off unless switched on (upstream: DefaultOffAdmissionPlugins).
 OFF = (
     "AlwaysAdmit",
+    "NamespaceAutoProvision",
     "NamespaceExists",
     "LimitPodHardAntiAffinityTopology",
     "NodeRestriction",
@@ -116,6 +122,7 @@ OFF = (
     "PodSecurityPolicy",
     "PodNodeSelector",
     "ExtendedResourceToleration",
+    "OwnerReferencesPermissionEnforcement",
     "DenyServiceExternalIPs",
     "AlwaysDeny",
 )

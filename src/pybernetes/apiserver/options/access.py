@@ -159,8 +159,6 @@ ABSENT_PLUGINS = frozenset(
         "ClusterTrustBundleAttest",
         "EventRateLimit",
         "ImagePolicyWebhook",
-        "NamespaceAutoProvision",
-        "OwnerReferencesPermissionEnforcement",
         "PodTolerationRestriction",
     }
 )

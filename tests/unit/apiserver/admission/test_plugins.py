@@ -142,7 +142,12 @@ def services() -> Services:
     async def write(quota: dict[str, Any]) -> dict[str, Any]:
         return quota
 
-    return Services(reader=Objects(), authorizers=Authorizers([AlwaysAllow()]), write_quota=write)
+    async def provide(name: str) -> None:
+        raise AssertionError(name)
+
+    return Services(
+        reader=Objects(), authorizers=Authorizers([AlwaysAllow()]), write_quota=write, provide_namespace=provide
+    )
 
 
 def test_chain_keeps_its_order_and_names_what_is_unknown() -> None:
