@@ -31,7 +31,9 @@ def server(tmp_path: Path) -> Iterator[Running]:
 
 def test_a_namespace_comes_along_and_owners_need_rights(server: Running) -> None:
     server.ask("POST", "/api/v1/namespaces/fresh/configmaps", {"metadata": {"name": "a"}})
-    assert server.ask("GET", "/api/v1/namespaces/fresh")["status"]["phase"] == "Active"
+    fresh = server.ask("GET", "/api/v1/namespaces/fresh")
+    assert fresh["status"]["phase"] == "Active"
+    assert fresh["metadata"]["labels"] == {"kubernetes.io/metadata.name": "fresh"}
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}]
     server.ask("POST", f"{rbac}/namespaces/fresh/roles", {"metadata": {"name": "r"}, "rules": rules})

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from pybernetes.aio.tlserrors import explained
+from pybernetes.aio.connectionerrors import explained
 from pybernetes.pki.contexts import ReloadingContext
 
 Headers = Iterable[tuple[str, str]]

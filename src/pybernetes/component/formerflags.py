@@ -112,21 +112,21 @@ KUBELET: Table = {
         duration: "housekeeping-interval storage-driver-buffer-duration volume-stats-agg-period",
     },
     "": {
-        boolean: "cgroups-per-qos contention-profiling cpu-cfs-quota enable-controller-attach-detach "
+        boolean: "cgroups-per-qos contention-profiling enable-controller-attach-detach "
         "enable-debugging-handlers enable-server keep-terminated-pod-volumes make-iptables-util-chains "
-        "protect-kernel-defaults runonce serialize-image-pulls experimental-kernel-memcg-notification",
-        integer: "container-log-max-files event-burst event-qps eviction-max-pod-grace-period iptables-drop-bit "
+        "protect-kernel-defaults runonce experimental-kernel-memcg-notification",
+        integer: "event-burst event-qps iptables-drop-bit "
         "iptables-masquerade-bit kube-api-burst kube-api-qps max-open-files maximum-dead-containers "
-        "maximum-dead-containers-per-container node-status-max-images oom-score-adj pods-per-core read-only-port "
+        "maximum-dead-containers-per-container oom-score-adj read-only-port "
         "registry-burst registry-qps",
-        string: "azure-container-registry-config cgroup-root cloud-config cloud-provider container-log-max-size "
-        "cpu-manager-policy eviction-minimum-reclaim eviction-soft eviction-soft-grace-period hairpin-mode "
-        "image-service-endpoint kube-api-content-type kube-reserved kube-reserved-cgroup kubelet-cgroups lock-file "
-        "manifest-url manifest-url-header master-service-namespace provider-id qos-reserved runtime-cgroups "
-        "system-cgroups system-reserved system-reserved-cgroup topology-manager-policy volume-plugin-dir",
+        string: "azure-container-registry-config cgroup-root cloud-config cloud-provider "
+        "cpu-manager-policy hairpin-mode "
+        "image-service-endpoint kube-api-content-type kube-reserved-cgroup kubelet-cgroups lock-file "
+        "manifest-url manifest-url-header master-service-namespace qos-reserved runtime-cgroups "
+        "system-cgroups system-reserved-cgroup topology-manager-policy volume-plugin-dir",
         strings: "enforce-node-allocatable",
         duration: "authentication-token-webhook-cache-ttl authorization-webhook-cache-authorized-ttl "
-        "authorization-webhook-cache-unauthorized-ttl cpu-cfs-quota-period eviction-pressure-transition-period "
+        "authorization-webhook-cache-unauthorized-ttl "
         "http-check-frequency minimum-container-ttl-duration runtime-request-timeout streaming-connection-idle-timeout",
         switches: "feature-gates",
     },

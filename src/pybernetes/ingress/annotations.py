@@ -228,7 +228,7 @@ def _redirect(reading: _Reading) -> dict[str, object]:
 
 
 def _limits(reading: _Reading) -> dict[str, object]:
-    limits = replace(Limits(), **reading.fields(LIMITS))  # type: ignore[arg-type]
+    limits = replace(Limits(), **reading.fields(LIMITS))  # type: ignore[arg-type]  # as in `parse`
     bounds = limits.connections or limits.per_second or limits.per_minute or limits.kilobytes
     return {"limits": limits} if bounds else {}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api.durations import format_duration
 
-from .options import KubeletConfiguration
+from .options import KubeletConfiguration, KubeletOptions
 
 
 def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
@@ -44,9 +44,6 @@ def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
         "nodeStatusUpdateFrequency": format_duration(options.status_seconds),
         "nodeStatusReportFrequency": "5m0s",
         "nodeLeaseDurationSeconds": options.lease_seconds,
-        "imageMinimumGCAge": format_duration(options.image_gc.minimum_age.total_seconds()),
-        "imageGCHighThresholdPercent": options.image_gc.high_percent,
-        "imageGCLowThresholdPercent": options.image_gc.low_percent,
         "cgroupsPerQOS": True,
         "cgroupDriver": driver,
         "maxPods": options.max_pods,
@@ -56,7 +53,28 @@ def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
         "cpuCFSQuota": options.defaults.cpu_quota,
         "cpuCFSQuotaPeriod": format_duration(options.defaults.cpu_period / 1_000_000),
         "nodeStatusMaxImages": options.max_images,
-        "serializeImagePulls": options.parallel_pulls == 1,
+        "providerID": options.provider_id,
+        "seccompDefault": options.defaults.seccomp or None,
+        "containerLogMaxSize": values["container-log-max-size"],
+        "containerLogMaxFiles": values["container-log-max-files"],
+        "crashLoopBackOff": {"maxContainerRestartPeriod": format_duration(options.defaults.crash_maximum)},
+        "failSwapOn": False,
+        "configMapAndSecretChangeDetectionStrategy": "Get",
+        "enforceNodeAllocatable": ["pods"],
+        "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),
+        "enableSystemLogHandler": False,
+        **_kept_back(chosen),
+        **_images(options),
+    }
+    absent: tuple[Any, ...] = ("", [], {}, None)
+    kept = {key: value for key, value in shown.items() if value not in absent}
+    return json.dumps({"kubeletconfig": kept}, separators=(",", ":")).encode() + b"\n"
+
+
+def _kept_back(chosen: KubeletConfiguration) -> dict[str, Any]:
+    """What pods may not have, and when they go for the node's sake."""
+    options, values = chosen.options, chosen.values
+    return {
         "evictionHard": values["eviction-hard"],
         "evictionSoft": values["eviction-soft"],
         "evictionSoftGracePeriod": values["eviction-soft-grace-period"],
@@ -67,19 +85,15 @@ def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
         "kubeReserved": values["kube-reserved"],
         "reservedSystemCPUs": values["reserved-cpus"],
         "podsPerCore": options.pods_per_core or None,
-        "providerID": options.provider_id,
-        "seccompDefault": options.defaults.seccomp or None,
-        "containerLogMaxSize": values["container-log-max-size"],
-        "containerLogMaxFiles": values["container-log-max-files"],
-        "maxParallelImagePulls": options.parallel_pulls or None,
-        "imageMaximumGCAge": format_duration(options.image_gc.maximum_age.total_seconds()),
-        "crashLoopBackOff": {"maxContainerRestartPeriod": format_duration(options.defaults.crash_maximum)},
-        "failSwapOn": False,
-        "configMapAndSecretChangeDetectionStrategy": "Get",
-        "enforceNodeAllocatable": ["pods"],
-        "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),
-        "enableSystemLogHandler": False,
     }
-    absent: tuple[Any, ...] = ("", [], {}, None)
-    kept = {key: value for key, value in shown.items() if value not in absent}
-    return json.dumps({"kubeletconfig": kept}, separators=(",", ":")).encode() + b"\n"
+
+
+def _images(options: KubeletOptions) -> dict[str, Any]:
+    return {
+        "imageMinimumGCAge": format_duration(options.image_gc.minimum_age.total_seconds()),
+        "imageMaximumGCAge": format_duration(options.image_gc.maximum_age.total_seconds()),
+        "imageGCHighThresholdPercent": options.image_gc.high_percent,
+        "imageGCLowThresholdPercent": options.image_gc.low_percent,
+        "serializeImagePulls": options.parallel_pulls == 1,
+        "maxParallelImagePulls": options.parallel_pulls or None,
+    }

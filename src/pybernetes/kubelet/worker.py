@@ -35,7 +35,7 @@ from .machine.events import (
 from .machine.eviction import EVICTED
 from .machine.pod import PodMachine
 from .machine.state import SETUP_RETRY
-from .machine.termination import MINIMUM_GRACE
+from .machine.termination import DEFAULT_GRACE, MINIMUM_GRACE
 from .runtime.images import PullFailure, check_reference
 from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 
@@ -437,7 +437,8 @@ class PodWorker:
             except HOOK_ERRORS as error:
                 logger.warning("pod %s: %s", pod_text(owner), error)
                 self.handle(stimuli.HookFailed(container.name, "PostStart"))
-                await self._end(container, config_grace(owner))
+                grace = owner.spec.termination_grace_period_seconds
+                await self._end(container, DEFAULT_GRACE if grace is None else grace)
                 self.handle(stimuli.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
                 await self.relist()
                 return
@@ -594,8 +595,3 @@ class PodWorker:
                 self._observed_at = now
                 return
         self.observe(epoch, sandboxes, containers)
-
-
-def config_grace(spec: core.Pod) -> float:
-    grace = spec.spec.termination_grace_period_seconds
-    return 30.0 if grace is None else float(grace)

@@ -81,6 +81,9 @@ def test_what_is_left_for_pods(arguments: tuple[str, ...], allocatable: dict[str
         ("--eviction-soft-grace-period=memory.available=-1m", "must be a positive value"),
         ("--eviction-minimum-reclaim=memory.available=-1", "negative eviction minimum reclaim specified for memory"),
         ("--eviction-minimum-reclaim=memory.available=0%", "must be positive: 0%"),
+        ("--eviction-minimum-reclaim=memory.available=inf%", 'parsing "inf": value out of range'),
+        ("--eviction-minimum-reclaim=memory.available=1e300%", 'parsing "1e300": value out of range'),
+        ("--eviction-hard=nodefs.available<nan%", 'parsing "nan": value out of range'),
         ("--node-lease-duration-seconds=0", "it must be greater than 0"),
     ],
 )

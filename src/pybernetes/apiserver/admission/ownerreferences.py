@@ -12,7 +12,7 @@ from ..authorization.modes import Authorizers
 from ..resource import Object, Resource
 from ..types import EVERYTHING, Attributes, RequestInfo
 
-PASSED = frozenset({("", "pods", "status")})  # (group, resource, subresource): kubelets write owners along
+PASSED = frozenset({("", "pods", "status")})  # (group, resource, subresource): the only one that upstream passes over
 
 
 class OwnerReferencesPermissionEnforcement:

@@ -260,23 +260,6 @@ def exported(resource: Resource, obj: Object, exact: bool) -> Object:
     return obj
 
 
-class Warned:
-    """Who is refused is told, too, what was to be warned of until then: by the decoder, the kind, admission and webhooks."""
-
-    __slots__ = ("_options", "_warnings")
-
-    def __init__(self, options: WriteOptions | DeleteOptions, warnings: Sequence[str] = ()) -> None:
-        self._options, self._warnings = options, warnings
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, StatusError):
-            headers = warningheader.headers([*self._warnings, *self._options.warnings])
-            error.headers = (*error.headers, *headers)
-
-
 class ResourceHandler:
     """The verbs of one resource over HTTP."""
 
@@ -373,7 +356,7 @@ class ResourceHandler:
         options = write_options(query, user, request)
         obj, warnings = await self._decoded(request, options)
         audit.of_object(obj)
-        with Warned(options, warnings):
+        with warningheader.Warned(options.warnings, warnings):
             stored = await self.store.create(obj, info.namespace, options)
         return await self._answered(201, stored, form, query, options, warnings)
 
@@ -383,14 +366,14 @@ class ResourceHandler:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
-            with Warned(options):
+            with warningheader.Warned(options.warnings):
                 return answer(200, await scale.update(self.store, info, request, options), form, options.warnings)
         obj, warnings = await self._decoded(request, options)
         audit.of_object(obj)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
             body = await apart.run(len(request.body), negotiate.document, request, self.resource.kind)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
-        with Warned(options, warnings):
+        with warningheader.Warned(options.warnings, warnings):
             stored, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
         return await self._answered(201 if created else 200, stored, form, query, options, warnings)
 
@@ -456,7 +439,7 @@ class ResourceHandler:
             self.store.get(info.namespace, info.name)  # 404 comes before: upstream reads a patch when it has the object
             raise
         options.learned.patch_problems = problems
-        with Warned(options):
+        with warningheader.Warned(options.warnings):
             if info.subresource == "scale":
                 return answer(200, await scale.patch(self.store, info, kind, body, options), form, options.warnings)
             stored = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
@@ -471,9 +454,9 @@ class ResourceHandler:
             await apart.run(options.size, self._require_once, request.body)
         force = query.flag("force")
         if info.subresource == "scale":
-            with Warned(options):
+            with warningheader.Warned(options.warnings):
                 return answer(200, await scale.apply(self.store, info, config, options, force), form, options.warnings)
-        with Warned(options):
+        with warningheader.Warned(options.warnings):
             stored, created = await self.store.apply(
                 info.namespace, info.name, config, options, info.subresource, force
             )
@@ -525,7 +508,7 @@ class ResourceHandler:
     async def delete(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
-        with Warned(options):
+        with warningheader.Warned(options.warnings):
             last, gone = await self.store.delete(info.namespace, info.name, options)
         if not gone or self.resource.returns_deleted:
             # 202 would be right wherever it is not gone; upstream has it only where older clients cannot notice.

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from pybernetes.api.errors import StatusError
 
 TOTAL = 4096  # characters of all warnings of one answer
 EACH = 256  # of one, where the whole of them is too much
+
+
+class Warned:
+    """A block that may refuse: who is refused is told, too, what was to be warned of until then.
+
+    `before`: by the decoder. `growing`: a list that kind, admission and webhooks add to on the way.
+    """
+
+    __slots__ = ("_before", "_growing")
+
+    def __init__(self, growing: Sequence[str], before: Sequence[str] = ()) -> None:
+        self._growing, self._before = growing, before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, StatusError):
+            error.headers = (*error.headers, *headers([*self._before, *self._growing]))
 
 
 def headers(texts: Iterable[str]) -> list[tuple[str, str]]:

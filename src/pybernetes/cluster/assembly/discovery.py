@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from pybernetes.aio import tlserrors
+from pybernetes.aio import connectionerrors
 from pybernetes.api import bootstraptokens, types
 from pybernetes.api.types import core_v1
 from pybernetes.client.http import HTTPClient
@@ -76,7 +76,7 @@ async def _resolved(endpoint: str) -> None:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             problem = ""
         except (OSError, UnicodeError) as error:
-            problem = tlserrors.explained(error, datetime.now(UTC))
+            problem = connectionerrors.explained(error, datetime.now(UTC))
         with contextlib.suppress(RuntimeError):  # nobody waits any more
             loop.call_soon_threadsafe(told, problem)
 

@@ -19,6 +19,7 @@ CONDITIONS = {
     "pid.available": "PIDPressure",
 }
 EVERYTHING_OR_NOTHING = ("0%", "100%")  # upstream's words for a threshold that is none
+MAX_PERCENT = 1_000_000.0
 TRANSITION_SECONDS = 300.0  # a condition stays so long after the last shortage, so that it does not flap
 
 
@@ -52,11 +53,15 @@ def _known(signal: str) -> str:
 
 
 def _percent(text: str) -> float:
+    """ValueError also for what no capacity can be multiplied by: inf, 1e300."""
     digits = text.removesuffix("%")
     try:
-        return float(digits)
+        number = float(digits)
     except ValueError:
         raise ValueError(f'strconv.ParseFloat: parsing "{digits}": invalid syntax') from None
+    if not abs(number) <= MAX_PERCENT:
+        raise ValueError(f'strconv.ParseFloat: parsing "{digits}": value out of range')
+    return number
 
 
 def _value(signal: str, text: str) -> str:

@@ -111,12 +111,12 @@ class ResourceKeeper:
         """Memory first; a pod goes for a disk only if that is still short when images that nobody uses have gone."""
         threshold = min(lacking, key=lambda one: not one.signal.startswith("memory"))
         self._tell(warning("EvictionThresholdMet", f"Attempting to reclaim {eviction.RESOURCES[threshold.signal]}"))
-        if CONDITIONS[threshold.signal] == "DiskPressure":
+        on_disk = CONDITIONS[threshold.signal] == "DiskPressure"
+        if on_disk:
             await self._free_images(replace(self._options.image_gc, high_percent=0, low_percent=0))
-            present = amounts(self._options.root_dir, await self._images.image_root())
-            if not met(self._options.evictions.thresholds, present, reclaimed=True):
-                return
         present = amounts(self._options.root_dir, await self._images.image_root())
+        if on_disk and not met(self._options.evictions.thresholds, present, reclaimed=True):
+            return
         await self._evict_one(threshold, present[threshold.signal])
 
     async def _evict_one(self, threshold: Threshold, amount: Amount) -> None:

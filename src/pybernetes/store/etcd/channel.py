@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from pybernetes.aio.connectionerrors import explained
 from pybernetes.aio.ending import end
-from pybernetes.aio.tlserrors import explained
 
 from ..backends import Location, LocationError
 from .http2 import DEADLINE_EXCEEDED, ETCD_METADATA, UNAVAILABLE, Connection, RPCError, Stream

@@ -52,24 +52,29 @@ class Fetcher:
         """What an endpoint of distributed claims answers; it is shown no token if that is "". FetchError."""
         if not all(" " <= character <= "~" for character in access_token):
             raise FetchError(f'Get "{url}": net/http: invalid header field value for "Authorization"')
-        status, document = await self._get(
-            url, (AGENT, ("Authorization", f"Bearer {access_token}")) if access_token else (AGENT,)
-        )
+        headers = (AGENT, ("Authorization", f"Bearer {access_token}")) if access_token else (AGENT,)
+        status, document = await self._get(url, headers, kept=False)  # tokens name any number of hosts
         if not HTTPStatus.OK <= status <= HTTPStatus.IM_USED:
             raise FetchError(
                 f"error while getting distributed claim JWT: {status} {responses.get(status, '')}".rstrip()
             )
         return document
 
-    async def _get(self, url: str, headers: Headers) -> tuple[int, Document]:
+    async def _get(self, url: str, headers: Headers, *, kept: bool = True) -> tuple[int, Document]:
+        """`kept`: the connection, for the next time."""
         base = target = ""
+        own: HTTPClient | None = None
         try:
             parts = urlsplit(url)
             base = f"{parts.scheme}://{parts.netloc}"
             target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=UNESCAPED)
             client = self._clients.get(base)
             if client is None:
-                client = self._clients[base] = HTTPClient(base, self._context)
+                client = HTTPClient(base, self._context)
+                if kept:
+                    self._clients[base] = client
+                else:
+                    own = client
             async with self._clock.timeout(SECONDS), client.stream("GET", target, headers) as stream:
                 body = bytearray()
                 async for piece in stream:
@@ -81,6 +86,9 @@ class Fetcher:
             raise FetchError(f'Get "{url}": context deadline exceeded') from None
         except (OSError, ValueError) as error:
             raise FetchError(f'Get "{url}": {explained(error, base, Endpoint(base, target))}') from None
+        finally:
+            if own is not None:
+                await own.close()
 
     async def close(self) -> None:
         """Ends all connections."""

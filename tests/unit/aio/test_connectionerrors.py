@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from pybernetes.aio.tlserrors import explained
+from pybernetes.aio.connectionerrors import explained
 
 
 @pytest.mark.parametrize(("code", "told"), [(9, True), (10, True), (20, False)])
